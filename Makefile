@@ -178,6 +178,7 @@ benchmark-sizes: $(VENV)/.tested
 
 benchmark-spark: $(VENV)/.tested
 	$(BIN)/python benchmarks/skew.py
+	$(BIN)/python benchmarks/spark_trees.py
 	$(BIN)/python benchmarks/spark.py
 
 screenshot: $(VENV)/.tested

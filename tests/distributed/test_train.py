@@ -22,10 +22,12 @@ from shortlist.distributed.past import WholePast, check_features
 from shortlist.distributed.read_frame import read_frame
 from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers, refit_popular
 from shortlist.distributed.train import divide, read_logs, sample_of, train_on_spark
+from shortlist.distributed.trees import TreesOnExecutors
 from shortlist.distributed.usable_events import TIME
 from shortlist.distributed.whole_log import WholeLog, read_whole_log
 from shortlist.errors import DataError, ProjectError
 from shortlist.features.feature_set import FeatureSet
+from shortlist.rank.gbdt.tree_job import TreeJob
 from shortlist.recommender import Recommender
 from shortlist.retrieve import Neighbours, Popular, make_retrievers
 from shortlist.retrieve.content import Content
@@ -223,11 +225,24 @@ def test_the_number_of_tasks_follows_the_log_unless_it_is_chosen(spark: Any) -> 
 
 
 def test_a_trained_recommender_answers_as_after_loading(
-    spark: Any, case: SparkCase, sample: Dataset, tmp_path: Path
+    spark: Any, case: SparkCase, sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also one whose trees grew on an executor."""
+    grown: list[int] = []
+
+    def spy(self: TreesOnExecutors, job: TreeJob, workers: int) -> Any:
+        grown.append(workers)
+        return grow(self, job, workers)
+
+    grow = TreesOnExecutors._grown
+    monkeypatch.setattr(TreesOnExecutors, "_grown", spy)
     rank = case.project.rank.model_copy(update={"trees": 10, "max_rows": 20_000})
     retrieve = case.project.retrieve.model_copy(update={"sources": SOURCES[:2]})
-    trained = train_on_spark(spark, case.project.model_copy(update={"rank": rank, "retrieve": retrieve}))
+    settings = case.project.spark.model_copy(update={"ranker": "executors"})
+    project = case.project.model_copy(update={"rank": rank, "retrieve": retrieve, "spark": settings})
+    trained = train_on_spark(spark, project)
+    assert grown == [1] * len(grown)
+    assert grown
     assert trained.events == len(case.dataset.log)
     assert trained.on_driver == len(sample.log)
     trained.recommender.save(tmp_path / "bundle")

@@ -20,8 +20,8 @@ from shortlist.distributed.train import train_on_spark
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import World
 from support.other_library import other_library, without_module
-from support.process_table import children, descendants, is_alive
-from support.spark_cluster import SparkCluster
+from support.process_table import descendants, is_alive
+from support.spark_cluster import SparkCluster, executors_of, workers_of
 from support.waiting import wait_for
 
 SETTINGS = """
@@ -194,19 +194,3 @@ def test_a_worker_dies_and_the_model_is_the_same(
     said = finished(job)
     assert "43,502 events; " in said
     assert_same_model(spark, project, tmp_path / "bundle")
-
-
-def executors_of(driver: int) -> list[int]:
-    """Return the processes of executors that the JVM of a driver has started."""
-    java = [process for process, _ in children(driver)]
-    return [
-        process
-        for one in java
-        for process, command in children(one)
-        if "CoarseGrainedExecutorBackend" in command
-    ]
-
-
-def workers_of(executors: list[int]) -> list[int]:
-    """Return the Python daemons of executors."""
-    return [process for one in executors for process, command in children(one) if "pyspark.daemon" in command]

@@ -13,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LONGEST: dict[tuple[str, ...], int] = {
-    ("distributed/test_train.py", "distributed/test_audience.py", "evaluate/on_spark/test_job.py", "engines/test_spark.py"): 170,
+    ("distributed/test_train.py", "distributed/test_trees.py", "distributed/test_audience.py", "evaluate/on_spark/test_job.py", "engines/test_spark.py"): 185,
     ("e2e/test_page.py", "e2e/test_views.py", "e2e/test_reports.py", "e2e/test_settings.py", "e2e/test_client.py"): 125,
     ("distributed/test_batch.py",): 75,
     ("ingest/test_kafka.py",): 70,

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from support.process_table import children
 from support.servers import free_port
 from support.waiting import wait_for
 
@@ -155,3 +156,19 @@ class SparkCluster:
         for process in (*self.workers, self._master):
             process.terminate()
             process.wait()
+
+
+def executors_of(driver: int) -> list[int]:
+    """Return the processes of executors that the JVM of a driver has started."""
+    java = [process for process, _ in children(driver)]
+    return [
+        process
+        for one in java
+        for process, command in children(one)
+        if "CoarseGrainedExecutorBackend" in command
+    ]
+
+
+def workers_of(executors: list[int]) -> list[int]:
+    """Return the Python daemons of executors."""
+    return [process for one in executors for process, command in children(one) if "pyspark.daemon" in command]

@@ -11,10 +11,9 @@ refitting does not move.
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, Share, silent
 from shortlist.data.split import Cuts, stage_cuts
-from shortlist.errors import DataError, TrainingWarning
+from shortlist.errors import DataError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
 from shortlist.rank.choose_inputs import (
@@ -45,10 +44,14 @@ from shortlist.rank.propensity import Examination, position_curve
 from shortlist.rank.registry import make_ranker
 from shortlist.rank.request_context import WITHOUT_CONTEXT
 from shortlist.rank.training_set import TrainingSet, Window, make_training_set
+from shortlist.rank.unlearnt import warn_of_constants
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.retrieve.auto_sources import is_auto, parse_auto
 from shortlist.store.merge import MergedDataset
 from shortlist.threads import apply_thread_limit
+
+if TYPE_CHECKING:
+    from shortlist.rank.gbdt.tree_job import Grow
 
 STEPS = (
     "retrievers on the past",
@@ -60,8 +63,6 @@ STEPS = (
     "retrievers on everything",
 )
 """The steps that `train` reports, in their order."""
-EQUAL = 1e-3
-"""Predictions that differ by at most this share of their mean are equal."""
 
 
 class WholeData(Protocol):
@@ -87,6 +88,7 @@ def train(
     progress: Progress = silent,
     earlier: Model | None = None,
     whole: WholeData | None = None,
+    grow: Grow | None = None,
 ) -> Model:
     """Train every stage of a project on a log.
 
@@ -99,11 +101,12 @@ def train(
     progress
         Called with the step and the share of it that is done.
     earlier
-        A model trained before. The final fit of its retrievers begins from its factors where a source of the same name
-        can, and its trees are kept and added to. Candidates for training do not come from it: it has seen the
-        ranker's window.
+        A model trained before. The final fit of its retrievers begins from its factors where a source of the same name can, and its
+        trees are kept and added to. Candidates for training do not come from it: it has seen the ranker's window.
     whole
         What the data set is a sample of: retrievers and counts of items learn from it, the ranker from the sample.
+    grow
+        Where the trees of the ranker grow (default: in this process).
 
     Raises
     ------
@@ -122,9 +125,9 @@ def train(
     curve = position_curve(dataset.before(cuts.validation), project)
     settings = ExampleSettings.of(project)
     examples = _Examples(retrievers, features, cuts, settings, curve, progress, data.refit, cuts.ranker)
-    chosen, ranker = _trained_ranker(project, dataset, examples, data, earlier)
+    chosen, ranker = _trained_ranker(project, dataset, examples, data, earlier, grow)
     predictions = chosen.predictions
-    _warn_of_constants(project, chosen.training, predictions)
+    warn_of_constants(project.objectives, chosen.training, predictions)
     _warm_start(retrievers, earlier, dataset)
     data.fit(retrievers, None, progress, STEPS[-1])
     return Model(
@@ -282,12 +285,17 @@ class _Fitted:
 
 
 def _trained_ranker(
-    project: Project, dataset: Dataset, examples: _Examples, data: WholeData, earlier: Model | None
+    project: Project,
+    dataset: Dataset,
+    examples: _Examples,
+    data: WholeData,
+    earlier: Model | None,
+    grow: Grow | None,
 ) -> tuple[_Fitted, Ranker]:
     """Return the ranker as it was chosen on the validation slice, and the one that serves."""
     training = examples.training(dataset.before(examples.cuts.validation))
     validation = examples.validation(dataset)
-    fitted = _fit_ranker(project, training, validation, examples.progress, earlier)
+    fitted = _fit_ranker(project, training, validation, examples.progress, earlier, grow)
     newest = examples.renewed(project, data) if project.rank.refit else None
     judging = early = None
     if earlier is None and is_open(project, training):
@@ -305,6 +313,7 @@ def _fit_ranker(
     validation: TrainingSet,
     progress: Progress,
     earlier: Model | None,
+    grow: Grow | None,
 ) -> _Fitted:
     """Fit the ranker, and predict the validation slice. A `DataError` names the file and line of the setting, which are known here."""
 
@@ -313,7 +322,10 @@ def _fit_ranker(
 
     report(0.0)
     try:
-        ranker = make_ranker(project).fit(training, validation, report, earlier.ranker if earlier else None)
+        ranker = make_ranker(project)
+        if grow is not None and isinstance(ranker, GBDTRanker):
+            ranker = ranker.grown_by(grow)
+        ranker.fit(training, validation, report, earlier.ranker if earlier else None)
     except DataError as error:
         where = project.where(error.field) if error.field else ""
         raise DataError(f"{where}{error.message}", error.field) from None
@@ -365,22 +377,6 @@ def _scales(predictions: NDArray[np.float32], validation: TrainingSet) -> NDArra
     """Return the mean prediction of each objective, float64 (objectives,)."""
     mean = np.average(predictions, axis=0, weights=validation.weights)
     return np.maximum(np.abs(mean), 1e-9).astype(np.float64)
-
-
-def _warn_of_constants(project: Project, training: TrainingSet, predictions: NDArray[np.float32]) -> None:
-    """Warn of objectives whose predictions are the same for every item, so that they cannot order anything."""
-    for name, column in zip(project.objectives, predictions.T, strict=True):
-        mean = float(np.abs(column).mean()) if len(column) else 0.0
-        if not len(column) or float(np.ptp(column)) > EQUAL * mean:
-            continue
-        labels = training.labels[name]
-        fulfilled = int((np.nan_to_num(labels) != 0).sum())
-        warnings.warn(
-            f"objective {name!r} is hardly learnt: its prediction is {float(column.mean()):.3g} for every item. {fulfilled:,} of "
-            f"{len(labels):,} examples fulfil it; it needs more events, or features that tell them apart",
-            TrainingWarning,
-            stacklevel=4,
-        )
 
 
 def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32]) -> str:

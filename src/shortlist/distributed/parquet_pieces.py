@@ -17,6 +17,8 @@ from shortlist.errors import DataError
 
 PIECE = 128 << 20
 """Bytes of a file that one task reads, as Spark divides files."""
+FIELD_ID = b"PARQUET:field_id"
+"""Where Arrow keeps the id of a field of a Parquet file."""
 _SIGNED = {
     pa.uint8(): pa.int16(),
     pa.uint16(): pa.int32(),
@@ -27,11 +29,25 @@ _SIGNED = {
 
 
 class ParquetFile(NamedTuple):
-    """A file: a path that all executors see, or the address of an object; its bytes; and columns that have one value in all of its rows."""
+    """A file of a table.
+
+    Attributes
+    ----------
+    file
+        A path that all executors see, or the address of an object.
+    size
+        Its bytes.
+    values
+        Columns that have one value in all of its rows, where the file does not have them.
+    names
+        Id of a field in the file → name of its column in the table, where a table knows its columns by ids, as those of Iceberg (default:
+        columns have the names of the file).
+    """
 
     file: str
     size: int
     values: Mapping[str, Any]
+    names: Mapping[int, str] | None = None
 
 
 class _Piece(NamedTuple):
@@ -104,10 +120,12 @@ def _rows(piece: _Piece, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     file = opened(piece.file.file)
     groups, name = file.metadata.num_row_groups, piece.file.file.rpartition("/")[2]
     own = range(piece.number * groups // piece.of, (piece.number + 1) * groups // piece.of)
+    renamed = _renamed(file.schema_arrow, piece.file.names)
     at = sum(file.metadata.row_group(group).num_rows for group in range(own.start))
     for group in own:
         for rows in file.iter_batches(BATCH, [group]):
-            table = plain_table(pa.Table.from_batches([rows]), name)
+            table = plain_table(pa.Table.from_batches([rows]).select(list(renamed)), name)
+            table = table.rename_columns(list(renamed.values()))
             n = table.num_rows
             given = {column: pa.array([value] * n) for column, value in piece.file.values.items()}
             given |= {column: table.column(column) for column in table.column_names}
@@ -116,3 +134,15 @@ def _rows(piece: _Piece, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
             columns = [given.get(field.name, none).cast(field.type, safe=False) for field in schema]
             yield from pa.table(columns, schema=schema).to_batches()
             at += n
+
+
+def _renamed(columns: pa.Schema, names: Mapping[int, str] | None) -> dict[int, str]:
+    """Return place in the file → name in the table, of the columns that the table has."""
+    by_id = {
+        at: int(field.metadata[FIELD_ID])
+        for at, field in enumerate(columns)
+        if names is not None and FIELD_ID in (field.metadata or {})
+    }
+    if names is None or not by_id:
+        return dict(enumerate(columns.names))
+    return {at: names[number] for at, number in by_id.items() if number in names}

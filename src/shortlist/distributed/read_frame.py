@@ -1,7 +1,7 @@
 """Tables of a project as frames of Spark, read by the executors.
 
-Spark itself reads Parquet of a disk or of Hadoop's file systems, Iceberg and databases, and divides large files. Text files, Parquet of object
-stores, and Delta tables where Spark lacks their package, are read by Shortlist's own readers on the executors, by the same rules and with
+Spark itself reads Parquet of a disk or of Hadoop's file systems and databases, and divides large files. Text files, Parquet of object
+stores, and Delta and Iceberg tables where Spark lacks their packages, are read by Shortlist's own readers on the executors, by the same rules and with
 the same messages as on one machine: Spark's reader of texts would change ids such as 007, and for stores and lakes it needs packages.
 """
 
@@ -14,6 +14,8 @@ from typing import Any, Literal
 from shortlist.config.data import is_query
 from shortlist.config.project import Project
 from shortlist.distributed.delta_frame import PACKAGE, delta_frame, has_delta
+from shortlist.distributed.iceberg_frame import BEGIN, has_iceberg, iceberg_frame
+from shortlist.distributed.iceberg_frame import PACKAGE as ICEBERG
 from shortlist.distributed.jdbc_table import jdbc_frame
 from shortlist.distributed.stored_parquet import stored_parquet
 from shortlist.distributed.table_frame import FILE, ROW, TableFrame
@@ -28,7 +30,7 @@ from shortlist.errors import DataError, ProjectError
 TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".arrow", ".arrows", ".feather", ".ipc")
 JARS = {
     "delta": PACKAGE,
-    "iceberg": "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.0",
+    "iceberg": ICEBERG,
     "jdbc": "org.postgresql:postgresql:42.7.4",
     "s3a": "org.apache.hadoop:hadoop-aws:3.4.1",
 }
@@ -62,6 +64,8 @@ def read_frame(session: Any, project: Project, role: Literal["events", "users"])
         return delta_frame(
             session, folder if "://" in folder else str(Path(folder).expanduser().absolute()), name
         )
+    if source.startswith(BEGIN) and not has_iceberg(session, source):
+        return iceberg_frame(session, source, name)
     if is_object_store(source):
         return stored_parquet(session, source, name)
     try:
@@ -77,8 +81,8 @@ def _opened(session: Any, source: str) -> Any:
     reader = session.read
     if is_database(source):
         return jdbc_frame(session, source)
-    if source.startswith("iceberg:"):
-        return session.table(source.removeprefix("iceberg:"))
+    if source.startswith(BEGIN):
+        return session.table(source.removeprefix(BEGIN))
     local = "://" not in source
     path = str(Path(source).expanduser().absolute()) if local else source
     if source.startswith("delta:") or (local and is_delta(Path(path))):

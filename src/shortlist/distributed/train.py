@@ -1,15 +1,15 @@
-"""Training on Spark: the executors read, check, count and fit; one machine trains the ranker on a bounded part.
+"""Training on Spark: the executors read, check, count and fit; the ranker learns from a bounded part.
 
     tables ── executors: read, check, cut in time ──┬── retrievers, priors, counts of items: from all events, on the executors
-                                                    └── some users, all events of each ──► driver: ranker, calibration, bundle
+                                                    └── some users, all events of each ──► driver: examples, calibration, bundle
+                                                                                            (many examples: trees on executors)
 
 A log of at most `spark.events` events is collected and trained as on one machine: the same bundle. Of a larger one, the driver gets
 all events of a random part of the users. What an event says about its user is complete in such a sample; what it says about items is
 counted by the executors over all users. What the driver collects, and the bound of each part, is listed in `whole_log`, `retrievers`
 and `past`: nothing grows with the number of events or users.
 
-The ranker learns on the driver, not by `xgboost.spark`: its examples are bounded by `rank.max_rows`, so that trees take seconds to
-minutes on one machine, and heads, early stopping and calibration are those of every other bundle.
+The ranker's examples are made on the driver, at most `rank.max_rows` of them. Its trees grow there, or on the executors (`trees`).
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ from shortlist.distributed.past import WholePast, check_features
 from shortlist.distributed.read_frame import read_frame
 from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers, refit_popular
 from shortlist.distributed.table_frame import FILE, ROW, TableFrame
+from shortlist.distributed.trees import ranker_growth
 from shortlist.distributed.whole_log import WholeLog, collected, in_order, read_whole_log
 from shortlist.engines.duckdb import read_source
 from shortlist.engines.plain_types import plain_table
 from shortlist.engines.spark_session import LOCAL_TASKS
 from shortlist.errors import ProjectError
 from shortlist.features.feature_set import FeatureSet
+from shortlist.rank.gbdt.tree_job import Grow
 from shortlist.recommender import Recommender
 from shortlist.retrieve import Popular, Retriever, make_retrievers
 from shortlist.retrieve.auto_sources import is_auto
@@ -98,11 +100,12 @@ def train_on_spark(session: Any, project: Project, progress: Progress = silent) 
     EngineError
         A job failed.
     """
+    grow = ranker_growth(session, project)
     found = read_logs(session, project, progress)
     if isinstance(found, Tables):
-        return _on_one_machine(project, found, progress)
+        return _on_one_machine(project, found, progress, grow)
     dataset = sample_of(found)
-    recommender = fit_on_executors(project, found, dataset, progress)
+    recommender = fit_on_executors(project, found, dataset, progress, grow)
     found.release()
     return SparkTraining(recommender, found.check, found.check.kept, len(dataset.log))
 
@@ -168,9 +171,10 @@ def tables_of_few(project: Project, log: TableFrame) -> Tables:
     return Tables(events, tables.get("items"), tables.get("users"), names, readings)
 
 
-def _on_one_machine(project: Project, tables: Tables, progress: Progress) -> SparkTraining:
+def _on_one_machine(project: Project, tables: Tables, progress: Progress, grow: Grow | None) -> SparkTraining:
     dataset = Dataset.from_tables(project, tables)
-    recommender = Recommender(project).fit(dataset, progress=progress)
+    log, ready = training_data(dataset, None, None, project)
+    recommender = Recommender.of(train(ready, log, progress, grow=grow))
     return SparkTraining(recommender, dataset.check, len(dataset.log), len(dataset.log))
 
 
@@ -219,7 +223,11 @@ class _Whole:
 
 
 def fit_on_executors(
-    project: Project, whole: WholeLog, dataset: Dataset, progress: Progress = silent
+    project: Project,
+    whole: WholeLog,
+    dataset: Dataset,
+    progress: Progress = silent,
+    grow: Grow | None = None,
 ) -> Recommender:
     """Train from a whole log, of which the driver has all events of some users.
 
@@ -233,11 +241,13 @@ def fit_on_executors(
         What `sample_of` made of it; where the log was cut in time, so is this.
     progress
         Called with the steps.
+    grow
+        What `ranker_growth` returned: where the trees of the ranker grow (default: in this process).
     """
     log, ready = training_data(dataset, None, None, project)
     check_retrievers(ready, make_retrievers(ready.retrieve, ready.where), len(dataset.items))
     check_features(ready, FeatureSet.from_project(ready, dataset))
-    model = train(ready, log, progress, None, _Whole(whole, dataset, ready))
+    model = train(ready, log, progress, None, _Whole(whole, dataset, ready), grow)
     progress("counters", 0.0)
     counters = WholePast(whole, dataset, model.features.encoder).counters(model.features)
     progress("counters", 1.0)

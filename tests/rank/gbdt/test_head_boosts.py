@@ -119,13 +119,15 @@ def test_gradients_in_float32_are_those_of_the_losses() -> None:
     data = BoostingData(rows.features, rows.request, targets)
     boosting = Boosting([CLICK, BUY], SETTINGS, 0, 1, data, data)
     margins = np.random.default_rng(2).normal(size=(500, 2)).astype(np.float32)
-    weights, scales = np.stack([t.weighted() for t in targets], 1), np.array([0.5, 3.0])
-    first, second = boosting._gradient(weights, scales)(margins, rows.features.matrix)
+    weights = np.stack([t.weighted() for t in targets], 1)
+    job, _ = boosting.job(8)
+    assert job.validation is not None
+    scales = job.scales
+    assert (scales > 0).all()
+    assert scales[0] != scales[1]
+    first, second = job.gradient()(margins, rows.features.matrix)
     exact = margins.astype(np.float64)
-    parents, value = (
-        (np.ones(1), expit(exact[:, 0])),
-        boosting._metric(weights, scales)(margins, rows.features.matrix)[1],
-    )
+    parents, value = (np.ones(1), expit(exact[:, 0])), job.loss(margins, job.validation)
     expected = 0.0
     for at, (target, parent) in enumerate(zip(targets, parents, strict=True)):
         g, h = target.loss.gradient(exact[:, at], target.label, parent)

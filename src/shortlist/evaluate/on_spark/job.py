@@ -37,6 +37,7 @@ from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.past import WholePast
 from shortlist.distributed.placed_bundle import placed_bundle
 from shortlist.distributed.train import fit_on_executors, read_logs, sample_of
+from shortlist.distributed.trees import ranker_growth
 from shortlist.distributed.whole_log import WholeLog, collected
 from shortlist.engines.job_error import job_error
 from shortlist.errors import DataError, ProjectError
@@ -90,6 +91,7 @@ def evaluate_on_spark(
         A job failed.
     """
     refuse_sampling(project.evaluate.candidates)
+    grow = ranker_growth(session, project)
     found = read_logs(session, project, progress)
     if isinstance(found, Tables):
         return evaluate(project, Dataset.from_tables(project, found), progress)
@@ -100,7 +102,7 @@ def evaluate_on_spark(
         project = leave_out_waiting(project, dataset.before(cut).log).project
     past = found.before(cut)
     started = time.perf_counter()
-    recommender = fit_on_executors(project, past, dataset.before(cut), progress)
+    recommender = fit_on_executors(project, past, dataset.before(cut), progress, grow)
     facts: dict[str, Any] = {"fit_seconds": round(time.perf_counter() - started, 2)}
     judgement = SparkJudgement(found, past, dataset, recommender, cut)
     with tempfile.TemporaryDirectory(prefix="shortlist-") as folder:

@@ -15,6 +15,7 @@ from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
 from shortlist.rank.gbdt.first_pass import Chances, LearningRows, first_pass
 from shortlist.rank.gbdt.model import Codebooks, TreeEnsemble, TreeModel, encode_categories
 from shortlist.rank.gbdt.train import Boosted, Boosting
+from shortlist.rank.gbdt.tree_job import Grow, grow_here
 from shortlist.rank.heads import calibrations
 from shortlist.rank.targets import Head, Target, known_labels, make_target, unit_of
 from shortlist.rank.training_set import TrainingSet
@@ -41,6 +42,8 @@ class HeadExamples:
         What the first pass has estimated.
     settings, seed, threads
         Of the ranker.
+    grow
+        Where trees grow that are fitted to all of the examples (default: in this process).
     """
 
     heads: tuple[Head, ...]
@@ -51,6 +54,7 @@ class HeadExamples:
     settings: RankSettings
     seed: int
     threads: int
+    grow: Grow = grow_here
 
     @classmethod
     def of(
@@ -131,6 +135,7 @@ class HeadExamples:
             validation=validation,
             features=(of_training, of_validation),
             chances=chances,
+            grow=grow_here,
         )
 
     def targets(self, units: Mapping[str, float]) -> tuple[list[Target], list[Target]]:
@@ -241,7 +246,8 @@ class HeadBoosts:
                     depth, most = min(settings.depth, SOURCE_DEPTH), min(most, SOURCE_TREES)
                     settings = settings.model_copy(update={"depth": depth})
                 boosting = Boosting(heads, settings, examples.seed, examples.threads, *data)
-                begun = boosting.boost(most - self._added, begun, part_of(report, number, len(self._groups)))
+                own = part_of(report, number, len(self._groups))
+                begun = boosting.boost(most - self._added, begun, own, examples.grow)
                 self._begun[number] = begun
             ensemble = replace(ensemble, models=(*ensemble.models, TreeModel.of(begun.booster, begun.starts)))
             report((number + 1) / len(self._groups))

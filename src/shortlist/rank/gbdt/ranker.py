@@ -29,6 +29,7 @@ from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
     from shortlist.rank.gbdt.head_boosts import HeadBoosts, HeadExamples
+    from shortlist.rank.gbdt.tree_job import Grow
     from shortlist.rank.training_set import TrainingSet
 
 JOINT_SHARE = 0.97
@@ -105,6 +106,7 @@ class GBDTRanker(Ranker):
                 field=f"rank.options.{name}",
             )
         self._ensemble: TreeEnsemble | None = None
+        self._grow: Grow | None = None
         self.explained_: dict[str, dict[str, float]] = {}
 
     # ------------------------------------------------------------------ fitted state
@@ -145,12 +147,25 @@ class GBDTRanker(Ranker):
         """Return this ranker with words that say how it was chosen."""
         return self._with(replace(self.ensemble_, choice=choice))
 
+    def grown_by(self, grow: Grow | None) -> Self:
+        """Return a ranker of these settings, not fitted, whose trees grow elsewhere (None: in this process), such as on a cluster.
+
+        Samples of the examples, by which the ranker chooses between heads and estimates chances, are learnt in this process.
+        """
+        twin = type(self)(self.settings, self.objectives, self.seed)
+        twin._grow = grow  # noqa: SLF001 - its own instance
+        return twin
+
     def _with(self, ensemble: TreeEnsemble) -> Self:
         """Return this ranker with other trees."""
-        twin = type(self)(self.settings, self.objectives, self.seed)
+        twin = self.grown_by(self._grow)
         twin.explained_ = self.explained_
         twin._ensemble = ensemble  # noqa: SLF001 - its own instance
         return twin
+
+    def _elsewhere(self, examples: HeadExamples) -> HeadExamples:
+        """Return examples whose trees grow where those of the ranker do."""
+        return examples if self._grow is None else replace(examples, grow=self._grow)
 
     # ------------------------------------------------------------------ fit
 
@@ -188,7 +203,8 @@ class GBDTRanker(Ranker):
         heads = heads_in_order(self.objectives)
         for head in heads:
             check_labels(head, examples)
-        prepared = HeadExamples.of(heads, examples, validation, self.settings, self.seed, threads)
+        made = HeadExamples.of(heads, examples, validation, self.settings, self.seed, threads)
+        prepared = self._elsewhere(made)
         of_sources = self._of_sources(examples, before)
         # the losses of joint trees are of rows
         listwise = any(head.loss_name == "listwise" for head in heads)
@@ -219,10 +235,8 @@ class GBDTRanker(Ranker):
 
         fitted = self.ensemble_
         before = earlier.ensemble_ if isinstance(earlier, GBDTRanker) else None
-        prepared = HeadExamples.again(
-            fitted, examples, validation, self.settings, self.seed, openmp_threads()
-        )
-        boosts = HeadBoosts(fitted.joint, prepared, before, fitted.of_sources, fitted)
+        again = HeadExamples.again(fitted, examples, validation, self.settings, self.seed, openmp_threads())
+        boosts = HeadBoosts(fitted.joint, self._elsewhere(again), before, fitted.of_sources, fitted)
         ensemble = boosts.boost(boosts.trees, progress or (lambda _share: None))
         return self._with(replace(ensemble, choice=fitted.choice))
 

@@ -1,9 +1,9 @@
-"""Boosting of one model for one objective, or for several that share their trees: gradients and early stopping."""
+"""Boosting of one model for one objective, or for several that share their trees: starts, weights, parameters and early stopping."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,13 @@ from numpy.typing import NDArray
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
+from shortlist.rank.gbdt.tree_job import Grow, JobRows, TreeJob, grow_here
 from shortlist.rank.targets import Head
-from shortlist.retrieve.kernels.softmax import RequestSoftmax
 
-PATIENCE = 20
-"""Rounds without a better validation loss after which boosting stops."""
 MIN_VALIDATION_ROWS = 20
 """Fewer validation rows per objective disable early stopping."""
 LISTWISE_CHILD = 2.0
 """Of a listwise loss: the least second derivative of a leaf, in requests, and what is added to it."""
-Gradient = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[NDArray[np.float32], NDArray[np.float32]]]
-Metric = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +47,6 @@ class Boosted:
         return np.asarray(margins, np.float32).reshape(len(features), -1) + start
 
 
-class _Rounds(xgb.callback.TrainingCallback):
-    """Reports the rounds that are done."""
-
-    def __init__(self, report: Share, rounds: int) -> None:
-        super().__init__()
-        self._report, self._rounds = report, rounds
-
-    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: object) -> bool:  # noqa: ARG002 - XGBoost's interface
-        """Report a round; False lets the training go on."""
-        self._report(min((epoch + 1) / self._rounds, 1.0))
-        return False
-
-
 class Boosting:
     """Boosts one model for some objectives.
 
@@ -86,7 +69,9 @@ class Boosting:
         self.train, self.validation = (train.known(), validation.known()) if single else (train, validation)
         self.listwise = single and self.heads[0].loss_name == "listwise"
 
-    def boost(self, trees: int, begun: Boosted | None = None, report: Share | None = None) -> Boosted:
+    def boost(
+        self, trees: int, begun: Boosted | None = None, report: Share | None = None, grow: Grow = grow_here
+    ) -> Boosted:
         """Train.
 
         Parameters
@@ -97,7 +82,19 @@ class Boosting:
             A model to which they are added.
         report
             Called with the fraction done. Early stopping may end before 1.
+        grow
+            Where the trees grow (default: in this process).
         """
+        job, begin = self.job(trees, begun)
+        model = grow(job, report)
+        if job.validation is None:
+            return Boosted(model, begin)
+        before = begun.booster.num_boosted_rounds() if begun else 0
+        ended = model.num_boosted_rounds() - before < trees
+        return Boosted(model[: model.best_iteration + 1], begin, ended)
+
+    def job(self, trees: int, begun: Boosted | None = None) -> tuple[TreeJob, dict[str, float]]:
+        """Return the job that boosts so many trees, and objective → margin at which it starts."""
         weights, held_weights = (self._weights(data) for data in (self.train, self.validation))
         own = {
             target.name: begun.starts[target.name]
@@ -108,34 +105,32 @@ class Boosting:
         # a listwise loss compares margins, so that a start that all rows share says nothing
         begin = dict.fromkeys(own, 0.0) if self.listwise else own
         margin = np.array([begin[name] for name in self.names])
-        train = self._matrix(self.train, margin)
         start = begun.booster if begun else None
-        parameters = self._parameters(start)
-        gradient: Gradient
-        metric: Metric
-        if self.listwise:
-            gradient, metric = _softmax(self.train).gradient, _softmax(self.validation).metric
-        else:
-            scale = self._scales(weights, margin)
-            gradient, metric = self._gradient(weights, scale), self._metric(held_weights, scale)
         stops = all((w > 0).sum() >= MIN_VALIDATION_ROWS for w in held_weights.T)
-        model = xgb.train(
-            parameters,
-            train,
+        job = TreeJob(
+            tuple(self.heads),
+            self._parameters(start),
             trees,
-            evals=[(self._matrix(self.validation, margin), "validation")] if stops else [],
-            early_stopping_rounds=PATIENCE if stops else None,
-            verbose_eval=False,
-            xgb_model=start,
-            callbacks=[_Rounds(report, trees)] if report else None,
-            obj=gradient,
-            custom_metric=metric,
+            margin,
+            np.ones(len(self.heads)),
+            self.listwise,
+            self._rows(self.train, [np.asarray(w, np.float32) for w in weights.T]),
+            self._rows(self.validation, [w / w.sum() for w in np.maximum(held_weights, 1e-12).T])
+            if stops
+            else None,
+            start,
         )
-        if not stops:
-            return Boosted(model, begin)
-        before = start.num_boosted_rounds() if start else 0
-        ended = model.num_boosted_rounds() - before < trees
-        return Boosted(model[: model.best_iteration + 1], begin, ended)
+        if self.listwise or len(self.names) == 1:
+            return job, begin
+        scales = self._scales(job, weights)
+        factors = [np.asarray(w * scale, np.float32) for w, scale in zip(weights.T, scales, strict=True)]
+        return replace(job, scales=scales, training=self._rows(self.train, factors)), begin
+
+    def _rows(self, data: BoostingData, factors: Sequence[NDArray[np.floating]]) -> JobRows:
+        """Return rows as a job has them. A listwise loss has weights of its own."""
+        own = [target.weight for target in data.targets] if self.listwise else factors
+        labels = tuple(target.label.astype(np.float32) for target in data.targets)
+        return JobRows(data.features, data.request, labels, tuple(own), data.parent)
 
     def _parameters(self, start: xgb.Booster | None) -> dict[str, Any]:
         settings = self.settings
@@ -170,73 +165,13 @@ class Boosting:
         """Return the weight of each row and objective, (rows, heads)."""
         return np.stack([target.weighted() for target in data.targets], axis=1)
 
-    def _parent(self, data: BoostingData, at: int, margins: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return the probability of the objective that a head requires; 1 if it requires none."""
-        if data.parent is not None:
-            return data.parent
-        given = self.heads[at].given
-        if given is None or given not in self.names:
-            return np.ones(1)
-        before = self.names.index(given)
-        return data.targets[before].loss.value(margins[:, before], self._parent(data, before, margins))
-
-    def _matrix(self, data: BoostingData, margin: NDArray[np.float64]) -> xgb.DMatrix:
-        rows, k = len(data.request), len(self.names)
-        matrix = data.features.matrix
-        matrix.set_label(np.zeros((rows, k), np.float32) if k > 1 else np.zeros(rows, np.float32))
-        margins = np.tile(margin, (rows, 1))
-        matrix.set_base_margin(margins if k > 1 else margins[:, 0])
-        return matrix
-
-    def _scales(self, weights: NDArray[np.float64], margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _scales(self, job: TreeJob, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return factors that bring the objectives' losses to one unit (nats): the reduction that the mean alone allows."""
         scales = np.ones(len(self.names))
-        if len(self.names) == 1:
-            return scales
-        margins = np.tile(margin, (len(self.train.request), 1))
+        margins = np.tile(job.margin, (len(self.train.request), 1))
         for at, target in enumerate(self.train.targets):
-            g, h = target.loss.gradient(margins[:, at], target.label, self._parent(self.train, at, margins))
+            g, h = target.loss.gradient(margins[:, at], target.label, job.parent(job.training, at, margins))
             w = weights[:, at]
             reduction = float((w * g * g).sum()) / max(float((w * h).sum()), 1e-12)
             scales[at] = 1.0 / max(reduction, 1e-12)
         return scales
-
-    def _gradient(self, weights: NDArray[np.float64], scales: NDArray[np.float64]) -> Gradient:
-        data = self.train
-        # XGBoost takes float32; computed in it as well, a round takes half the time that it takes in float64
-        labels = [target.label.astype(np.float32) for target in data.targets]
-        factors = [np.asarray(w * scale, np.float32) for w, scale in zip(weights.T, scales, strict=True)]
-
-        def gradient(
-            margins: NDArray[np.float32], _data: xgb.DMatrix
-        ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            m = margins.reshape(len(data.request), -1)
-            first, second = np.empty(m.shape, np.float32), np.empty(m.shape, np.float32)
-            for at, (target, label, factor) in enumerate(zip(data.targets, labels, factors, strict=True)):
-                g, h = target.loss.gradient(m[:, at], label, self._parent(data, at, m))
-                np.multiply(g, factor, out=first[:, at], casting="same_kind")
-                np.multiply(h, factor, out=second[:, at], casting="same_kind")
-            return (first, second) if len(data.targets) > 1 else (first[:, 0], second[:, 0])
-
-        return gradient
-
-    def _metric(self, weights: NDArray[np.float64], scales: NDArray[np.float64]) -> Metric:
-        data = self.validation
-        labels = [target.label.astype(np.float32) for target in data.targets]
-        # losses of rounds differ in their sixth digit: sums are float64
-        shares = [w / w.sum() for w in np.maximum(weights, 1e-12).T]
-
-        def metric(margins: NDArray[np.float32], _data: xgb.DMatrix) -> tuple[str, float]:
-            m = margins.reshape(len(data.request), -1)
-            total = 0.0
-            for at, (target, label, share) in enumerate(zip(data.targets, labels, shares, strict=True)):
-                losses = target.loss.loss(m[:, at], label, self._parent(data, at, m))
-                total += scales[at] * float(np.dot(losses.astype(np.float64), share))
-            return "loss", total
-
-        return metric
-
-
-def _softmax(data: BoostingData) -> RequestSoftmax:
-    target = data.targets[0]
-    return RequestSoftmax(data.request, target.label, target.weight)
