@@ -197,7 +197,8 @@ def fitted(name: str, seed: int, known: Dataset, progress: Progress) -> tuple[Re
     """Fit a model, or let `auto` choose; return it, and what was chosen."""
     kind, settings, seeds = MODELS[name]
     if kind == "auto":
-        choice = choose(known, "last", k=DEPTH, progress=progress, seed=seed, **settings)
+        share = 0.0 if settings else 0.2  # with networks, as `shortlist evaluate`: one event of each user
+        choice = choose(known, "last", DEPTH, share, progress, seed=seed, **settings)
         return choice.retriever, choice.sentence()
     own = {"seed": seed} if seeds > 1 else {}
     return RETRIEVERS[kind](**settings, **own).fit(known, progress), ""
