@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,18 +109,21 @@ def test_a_hold_out_is_disjoint_from_training(kind: str, dataset: Dataset) -> No
 
 
 @pytest.mark.parametrize(("events", "share"), [(1, 0.0), (2, 0.2)])
-def test_as_much_is_held_out_as_the_test_has(events: int, share: float) -> None:
+def test_as_much_is_held_out_as_the_test_has(
+    events: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ten events of each of twenty users: the last one is the test, or the last two."""
-    rows = [(f"u{u}", f"i{(u + at) % 15}", 1.6e9 + 1_000.0 * at) for u in range(20) for at in range(10)]
+    rows = [(f"u{u}", f"i{(u + at) % 15}", 1.6e9 + 1e6 * u + 1e3 * at) for u in range(20) for at in range(10)]
     names = ("user_id", "item_id", "timestamp")
     table = pa.table({name: [row[n] for row in rows] for n, name in enumerate(names)})
     late = pa.array([at >= 10 - events for _ in range(20) for at in range(10)])
     tables = train_test_tables(table.filter(pc.invert(late)), table.filter(late))
-    # all users act at the same times, so that the split is also one in time, which holds out a share of all events
-    assert (tables.kind, tables.share) == ("time", events / 10)
-    shifted = table.set_column(2, "timestamp", pa.array([t + 1e6 * int(u[1:]) for u, _, t in rows]))
-    tables = train_test_tables(shifted.filter(pc.invert(late)), shifted.filter(late))
-    assert (tables.kind, tables.share) == ("last", share)
+    assert (tables.kind, tables.share) == ("last", events / 10)
+    assert tables.held_share(networks=False) == tables.share
+    assert tables.held_share(networks=True) == tables.share  # twenty events would teach too little
+    monkeypatch.setattr("shortlist.evaluate.train_test_tables.ENOUGH_USERS", 20)
+    assert tables.held_share(networks=True) == share
+    assert replace(tables, kind="time").held_share(networks=True) == tables.share
 
 
 def test_auto_finds_the_tastes_and_repeats() -> None:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from shortlist.retrieve import ALS
+from shortlist.retrieve.kernels import coarse
 from shortlist.retrieve.kernels.coarse import CoarseVectors
 from shortlist.retrieve.kernels.select import filter_arrays, top_k_rows
+from support.interactions import make_requests, random_interactions
 
 ITEMS = 5_000
 
@@ -22,10 +25,10 @@ def vectors(seed: int, scale: float = 1.0) -> NDArray[np.float32]:
 
 def test_the_error_is_the_length_of_the_difference() -> None:
     """(0.6, 1) has the step 1/127 and the codes 76 and 127: off by 0.6 − 76/127 in the first component."""
-    coarse = CoarseVectors.of(np.array([[0.6, 1.0], [0.0, 0.0]], np.float32))
-    assert coarse.codes.array.tolist() == [[76, 127], [0, 0]]
-    assert coarse.errors.array == pytest.approx([0.6 - 76 / 127, 0], abs=1e-6)
-    assert coarse.errors.array[0] > 0.6 - 76 / 127
+    found = CoarseVectors.of(np.array([[0.6, 1.0], [0.0, 0.0]], np.float32))
+    assert found.codes.array.tolist() == [[76, 127], [0, 0]]
+    assert found.errors.array == pytest.approx([0.6 - 76 / 127, 0], abs=1e-6)
+    assert found.errors.array[0] > 0.6 - 76 / 127
 
 
 @pytest.mark.parametrize("k", [1, 10, 300])
@@ -77,19 +80,30 @@ def test_appended_items_are_found_and_the_shorter_ones_stay() -> None:
     items = vectors(6)
     short = CoarseVectors.of(items[:-10])
     longer = short.extended(items[-10:])
-    for part, whole in zip((longer.codes, longer.steps, longer.errors), _parts(items), strict=True):
-        np.testing.assert_array_equal(part.array, whole)
+    whole = CoarseVectors.of(items)
+    np.testing.assert_array_equal(longer.codes.array, whole.codes.array)
+    np.testing.assert_array_equal(longer.steps.array, whole.steps.array)
+    np.testing.assert_array_equal(longer.errors.array, whole.errors.array)
     assert len(short.steps.array) == ITEMS - 10
 
 
-def _parts(items: NDArray[np.float32]) -> list[NDArray[np.generic]]:
-    whole = CoarseVectors.of(items)
-    return [whole.codes.array, whole.steps.array, whole.errors.array]
-
-
 def test_it_is_used_for_few_requests_on_large_catalogues() -> None:
-    coarse = CoarseVectors.of(vectors(7))
-    assert coarse.pays(1, 300)
-    assert not coarse.pays(64, 300)  # one product of matrices
-    assert not coarse.pays(1, 1_000)  # a fifth of the catalogue
+    found = CoarseVectors.of(vectors(7))
+    assert found.pays(1, 300)
+    assert not found.pays(64, 300)  # one product of matrices
+    assert not found.pays(1, 1_000)  # a fifth of the catalogue
     assert not CoarseVectors.of(vectors(7)[:1_000]).pays(1, 10)
+
+
+def test_als_answers_one_request_as_it_answers_many() -> None:
+    X = random_interactions(3)
+    model = ALS(factors=8, iterations=3).fit_matrix(X)
+    histories = [row.nonzero()[0].tolist() for row in X.toarray()[:20]] + [[]]
+    many = model.retrieve(make_requests(*histories), 10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coarse, "LEAST_ITEMS", 1)
+        patch.setattr(coarse, "ITEMS_PER_WANTED", 1)
+        for row, history in enumerate(histories):
+            alone = model.retrieve(make_requests(history), 10)
+            np.testing.assert_array_equal(alone.item[0], many.item[row])
+            np.testing.assert_allclose(alone.score[0], many.score[row], rtol=1e-4, atol=1e-6)

@@ -191,9 +191,8 @@ def _fit(
             raise ProjectError(
                 f"{retriever} finds its settings itself; name a retriever to set them", field="set"
             )
-        choice = choose(
-            tables.train, tables.kind, k, tables.share, progress, networks=networks, budget=budget
-        )
+        share = tables.held_share(bool(networks))
+        choice = choose(tables.train, tables.kind, k, share, progress, networks=networks, budget=budget)
     elif retriever != tuned and tuned in RETRIEVERS and search_space(tuned):
         choice = choose(
             tables.train, tables.kind, k, tables.share, progress, [tuned], blend=False, budget=budget

@@ -26,6 +26,8 @@ from shortlist.retrieve.fusion.holdout import Kind, kind_of_split
 ROLES = ("user", "item", "timestamp")
 MIN_SHARE, MAX_SHARE = 0.05, 0.3
 """Limits of the share of training that is held out to choose settings."""
+ENOUGH_USERS = 4_000
+"""So many held-out events, one of each user, teach a fusion."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ class TrainTestTables:
     kind : str
         How the tables were split: in time, at random, or the last events of each user.
     share : float
-        The share of training that is held out to choose settings: that of the events in the test, between 0.05 and 0.3; 0 where the test is
-        one event of each user, so that one of each is held out.
+        The share of the events in the test, between 0.05 and 0.3.
     facts : dict
         Facts for the report.
     """
@@ -55,6 +56,15 @@ class TrainTestTables:
     kind: Kind
     share: float
     facts: dict[str, Any]
+
+    def held_share(self, networks: bool) -> float:
+        """Return the share of training that is held out to choose settings; 0: one event of each user.
+
+        It is that of the test. Networks are judged too low where they learn from less than they will be fitted on, more so than other models.
+        Where networks are tried and the test is one event of each of many users, no more is therefore held out of training either.
+        """
+        one_each = self.kind == "last" and all(len(items) == 1 for items in self.truth)
+        return 0.0 if networks and one_each and len(self.truth) >= ENOUGH_USERS else self.share
 
     def __repr__(self) -> str:
         return f"TrainTestTables({self.train!r}, {len(self.users):,} people in the test)"
@@ -120,20 +130,8 @@ def train_test_tables(
         "split": kind,
         "timestamps": timed,
     }
-    share = _held_share(kind, np.diff(bounds), len(dataset.log))
-    return TrainTestTables(dataset, users, truth, kind, share, facts)
-
-
-def _held_share(kind: Kind, sizes: NDArray[np.integer], events: int) -> float:
-    """Return the share of training that is held out, from the number of test items of each user and that of the training events.
-
-    It is the share that the test has of all events. Where the test is one event of each user, so is the hold-out: models that learn from
-    less than they will be fitted on are judged too low, networks more than others.
-    """
-    if kind == "last" and sizes.max() == 1:
-        return 0.0
-    tested = int(sizes.sum())
-    return float(np.clip(tested / max(tested + events, 1), MIN_SHARE, MAX_SHARE))
+    share = len(pairs) / max(len(pairs) + len(dataset.log), 1)
+    return TrainTestTables(dataset, users, truth, kind, float(np.clip(share, MIN_SHARE, MAX_SHARE)), facts)
 
 
 def _columns(table: pa.Table, name: str) -> dict[str, str | None]:

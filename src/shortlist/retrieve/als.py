@@ -46,8 +46,8 @@ class ALS(Retriever):
     costs O(events · d) instead of O(events · d + rows · d²), and the diagonal is an almost perfect preconditioner.
 
     The factor of a user is not stored: it is solved from the history at request time (fold-in), so that an event counts
-    at once. Beyond `exact_items` items, requests search an approximate index, and items are scored by factors quantised to a
-    byte each.
+    at once. Up to `exact_items` items, one request reads a copy of the factors in bytes first and finds exactly the best items; beyond, requests
+    search an approximate index, and items are scored by factors quantised to a byte each.
 
     Do not use it for users with empty histories.
 

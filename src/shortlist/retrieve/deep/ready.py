@@ -53,6 +53,6 @@ class Ready(NamedTuple, Generic[Layout]):
         if self.trend is not None and (visit >= 0).any():
             terms = np.zeros((len(states), len(self.vectors)), np.float32)
             self.trend.add_to(terms, visit)
-        known = states.any(1), self.known.array
+        known = np.asarray(states.any(1)), self.known.array
         found = coarse.best(states, self.vectors.codes.array, k, known, requests.filters(), terms)
         return Candidates(*found)

@@ -53,12 +53,15 @@ class CoarseVectors(ShortRepr):
     @classmethod
     def of(cls, vectors: NDArray[np.float32]) -> Self:
         """Round vectors float32 (items, d)."""
-        return cls(*(GrowableArray(part) for part in _rounded(vectors)))
+        codes, steps, errors = _rounded(vectors)
+        return cls(GrowableArray(codes), GrowableArray(steps), GrowableArray(errors))
 
     def extended(self, vectors: NDArray[np.float32]) -> Self:
         """Return these followed by appended ones, float32 (m, d). This object stays as it is."""
-        parts = zip((self.codes, self.steps, self.errors), _rounded(vectors), strict=True)
-        return type(self)(*(part.extended(more) for part, more in parts))
+        codes, steps, errors = _rounded(vectors)
+        return type(self)(
+            self.codes.extended(codes), self.steps.extended(steps), self.errors.extended(errors)
+        )
 
     def pays(self, requests: int, k: int) -> bool:
         """Return whether so many requests for k items are answered faster by `best`."""
