@@ -56,7 +56,7 @@ def test_a_planted_leak_is_named(video: Any) -> None:
         # the slate's first event speaks for the request, so one item a slate makes the plant exact
     }
     events = video.events.append_column("outcome", answers)
-    first = pa.compute.or_(
+    first = pa.compute.or_kleene(
         pa.compute.not_equal(video.events["kind"], "impression"),
         pa.compute.equal(video.events["position"], 0),
     )

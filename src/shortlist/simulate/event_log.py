@@ -100,7 +100,8 @@ def events_table(events: Columns, user_ids: IdArray, item_ids: IdArray) -> pa.Ta
     named: Columns = {**events, "user_id": user_ids[users], "item_id": item_ids[items]}
     table = pa.table({name: pa.array(column, from_pandas=True) for name, column in named.items()})
     at = table.column_names.index("position")
-    position = pa.array(events["position"], mask=events["position"] < 0)
+    places = events["position"].astype(np.int64)
+    position = pa.array(places, mask=places < 0)
     return table.set_column(at, "position", position)
 
 
